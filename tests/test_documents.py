@@ -51,7 +51,6 @@ ALLOWED: dict[str, dict[str, str]] = {
         "15 s": "time that a user waits for a model that is executed, rounded up",
         "8.0": "compute capability",
         "0.1 %": "limit of `make verify-full`",
-        **dict.fromkeys(("0.2 %", "0.3 %", "0.6 %"), "limits of test_families_agree.py, KNOWN"),
     },
     "estimate.md": {
         "1 %": "limit in tests/sim/estimate/operators/test_census.py",

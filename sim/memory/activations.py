@@ -10,8 +10,8 @@ from consilico.sim.memory.architecture import Architecture, Block, Parameter
 from consilico.sim.memory.attention_operations import adds_to_bias, is_kernel
 from consilico.sim.memory.autograd import Lifetimes, Moment, Op, walk
 from consilico.sim.memory.chain import Kernels, Trained
-from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, least, most, total
-from consilico.sim.memory.operations import block_ops, logits_of, loss_ops
+from consilico.sim.memory.entries import BITS, Entry, LiveTensors, Size, is_zero, least, most, total
+from consilico.sim.memory.operations import attention_weights, block_ops, logits_of, loss_ops
 from consilico.sim.memory.tensor_plan import TensorPlan
 
 __all__ = ["Activations", "BlockActivations"]
@@ -235,6 +235,35 @@ class Activations:
             [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
         )
 
+    def embedded(self, block: int) -> LiveTensors:
+        """Return the embeddings' result where nothing but the program holds it any more.
+
+        Models have a name for it, as it was before they changed it, until all blocks have run, and
+        one for what they looked up for the positions of a sequence.
+        """
+        arch = self.plan.arch
+        size: Size
+        if arch.changes_embedding:
+            size = 0 if self._keeps_embedding else self._embedding_bytes
+            if arch.positions:
+                size = size + self.plan.kernels.residual_bytes * arch.hidden * self.plan.sequence
+        else:
+            kept = self.recomputes or any(saved.name == "x" for saved in self.of(0).lives.saved)
+            size = 0 if kept or block == 0 else self.x
+        line = ("embedding", "activations: embedding", size, 1)
+        return self._part([] if is_zero(size) else [line])
+
+    def answered(self, block: int) -> LiveTensors:
+        """Return what the block before handed back beside its result, where programs keep that."""
+        if not block or not self.plan.arch.block_of(block - 1).keeps_answer:
+            return self._part([])
+        before = self.of(block - 1)
+        weights = attention_weights(before.ops)
+        saved = before.keeps if self.recomputes else {s.name for s in before.lives.saved}
+        if weights is None or weights.makes in saved:
+            return self._part([])
+        return self._part([("attention weights", "activations: attention", weights.bytes, 1)])
+
     def held_logits(self) -> LiveTensors:
         """Return the logits where the program keeps them through the backward pass."""
         k, arch = self.plan.kernels, self.plan.arch
@@ -395,10 +424,8 @@ class Activations:
             lines.append(("positions of packed texts", "activations: attention", size, 1))
         if arch.embedding_norm and plan.embedding_trains and not plan.method.forward_only:
             lines.append(("embedding, before its norm", "activations: norm", self.x, 1))
-        if self.recomputes and not plan.embedding_trains and arch.changes_embedding:
-            # a leaf of autograd's graph, which lives as long as that
-            width = arch.embedding_width or arch.hidden
-            size = k.residual_bytes * width * plan.tokens
+        if self._keeps_embedding:
+            size = self._embedding_bytes
             lines.append(("embedding, unchanged", "activations: embedding", size, 1))
         if "embedding" in plan.run.adapted:
             size = BITS[plan.adapter] // 8 * plan.rank * plan.tokens
@@ -414,6 +441,21 @@ class Activations:
             )
             lines.append(("key and value cache", "key and value cache", size, 1))
         return [self._part(lines)]
+
+    @property
+    def _keeps_embedding(self) -> bool:
+        """Tell whether the embeddings' result, unchanged, is a leaf of autograd's graph.
+
+        It lives as long as the graph then.
+        """
+        changes = self.plan.arch.changes_embedding
+        return changes and self.recomputes and not self.plan.embedding_trains
+
+    @property
+    def _embedding_bytes(self) -> Size:
+        """Return the bytes of the embeddings' result before anything is done to it."""
+        width = self.plan.arch.embedding_width or self.plan.arch.hidden
+        return self.plan.kernels.residual_bytes * width * self.plan.tokens
 
     def _part(self, lines: list[tuple[str, str, Size, int]]) -> LiveTensors:
         """Make live tensors of lines: name, heading, bytes of one, and how many there are."""

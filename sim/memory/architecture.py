@@ -71,6 +71,7 @@ class Parameter:
     used: int = 1
     fused: int = 1
     layer: bool = True  # of a linear layer, which libraries find by its class; else a bare tensor
+    wide: bool = False  # in float32 whatever the model's type is, and all that is made for it
     kinds: tuple[int, ...] = ()  # of the blocks that have one each; none: outside the blocks
 
     @property
@@ -267,14 +268,14 @@ class Mixture:
     router_bias: bool = False
     router_layer: bool = False  # transformers has it as a linear layer, not as a bare parameter
     router_results: bool = False  # a layer that hands back more than its product: peft fails on it
-    wide_router: bool = False  # its product is in float32
+    wide_router: bool = False  # its matrix and its product are in float32
     wide_scores: bool = False  # experts' results are weighted in float32
 
     def parameters(self, hidden: int) -> Iterator[Parameter]:
         """Yield the parameters of the mixture of one block."""
         f, n = self.expert.intermediate, self.experts
         for own in _linear("router", "router", n, hidden, self.router_bias):
-            yield replace(own, layer=self.router_layer)
+            yield replace(own, layer=self.router_layer, wide=self.wide_router)
         wide, name = (2 * f, "gate and up") if self.expert.gated else (f, "up")
         for part, rows, columns in ((name, wide, hidden), ("down", hidden, f)):
             yield Parameter(
@@ -302,6 +303,8 @@ class Block:
     # what the program has a name for while the MLP runs: its "input", results of "attention" and
     # of the "attention norm"
     named: tuple[str, ...] = ("input",)
+    # the program keeps all that a block hands back, attention weights too, until the next is done
+    keeps_answer: bool = False
 
     def parameters(self, hidden: int, norm: str) -> Iterator[Parameter]:
         """Yield the parameters of one such block, each once, in the order of the forward pass."""

@@ -108,7 +108,7 @@ def _gpt_neo(c: ConfigFields) -> Architecture:
         activation=activation_of(c, "activation_function", default="gelu_new"),
     )  # fmt: skip
     positions = c.integer("max_position_embeddings", default=2048)
-    block = Block(attention=attention, mlp=mlp, named=_NAMED)
+    block = Block(attention=attention, mlp=mlp, named=_NAMED, keeps_answer=True)
     return _equal(
         c, block, layers, tied=True, norm="layer", positions=positions, context=positions,
         buffers=layers * positions**2,
@@ -193,7 +193,7 @@ def _falcon(c: ConfigFields) -> Architecture:
     elif c.flag("parallel_attn", default=True):
         norms = "shared"
     layers = c.integer("num_hidden_layers", "n_layer")
-    block = Block(attention=attention, mlp=mlp, norms=norms, results_first=True)
+    block = Block(attention=attention, mlp=mlp, norms=norms, results_first=True, keeps_answer=True)
     return _equal(c, block, layers, norm="layer", tied=True)
 
 
@@ -205,7 +205,7 @@ def _bloom(c: ConfigFields) -> Architecture:
         fused="slices", alibi=True, held="own",
     )  # fmt: skip
     mlp = Mlp(intermediate=4 * hidden, gated=False, bias=True, activation="gelu_bloom")
-    block = Block(attention=attention, mlp=mlp)
+    block = Block(attention=attention, mlp=mlp, keeps_answer=True)
     return _equal(
         c, block, c.integer("n_layer", "num_hidden_layers"), hidden=hidden, norm="layer",
         tied=True, embedding_norm=True,
@@ -227,7 +227,7 @@ def _mpt(c: ConfigFields) -> Architecture:
         intermediate=c.integer("expansion_ratio", default=4) * hidden, gated=False,
         activation="gelu",
     )  # fmt: skip
-    block = Block(attention=attention, mlp=mlp, named=_NAMED)
+    block = Block(attention=attention, mlp=mlp, named=_NAMED, keeps_answer=True)
     return _equal(c, block, c.integer("n_layers"), hidden=hidden, norm="layer-unbiased", tied=True)
 
 

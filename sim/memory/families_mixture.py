@@ -228,7 +228,7 @@ def _llama4(c: ConfigFields) -> Architecture:
                 c, kv_heads=8, head_dim=128, bias=bias, output_bias=bias,
                 **(normed if turned[layer] else {"rotary": 0}),
             ),
-            mlp=mixture if layer in sparse else dense,
+            mlp=mixture if layer in sparse else dense, named=("input", "attention"),
         )
         for layer in range(layers)
     ]  # fmt: skip

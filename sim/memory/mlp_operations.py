@@ -173,76 +173,116 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
     products, weighted, brought back to its place and summed. No token is dropped and none is added
     to fill an expert: there is no capacity. Llama 4 takes all tokens through all experts instead.
     Autocast leaves a grouped product in the type of the experts' matrices.
-
-    Backward, the gradients of weights per token are summed, and that of what is weighted is cast,
-    once both are there in the size and the type of the product (``validate_outputs``).
     """
-    t, kernels = c.tokens, c.k
-    f, copies = part.expert.intermediate, part.chosen * c.tokens
-    shared = ""
-    if part.shared is not None and part.shared_gate:
-        shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
+    kernels, t = c.k, c.tokens
+
+    def run_shared() -> str:
+        if part.shared is None:
+            return ""
+        return _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
+
+    shared = run_shared() if part.shared_gate else ""
     weights = _router(c, part, source, hidden, source_bytes)
-    if not part.whole:
-        c.k = replace(c.k, bytes=c.k.residual_bytes, copies=False)
+    if part.whole:
+        down = _every_expert(c, part, source, weights, hidden, source_bytes)
+        shared = run_shared()
+        # autocast sums in float32
+        size, e = part.experts * hidden * t, 4 if c.k.autocast else c.k.bytes
+        scratch = e * size if e != c.k.bytes else 0
+        result = c.add("mixture", down, bytes=e * hidden * t, scratch=scratch)
+    else:
+        c.k = replace(kernels, bytes=kernels.residual_bytes, copies=False)
+        result = _chosen_experts(c, part, source, weights, hidden, source_bytes)
+        c.k = kernels
+        shared = shared or run_shared()
     e = c.k.bytes
-    wide = 4 if part.wide_scores else e
-    matrix = e * part.experts * f * hidden
-    if part.whole:
-        copies = part.experts * t
-        given = c.add("tokens for each expert", source, bytes=e * hidden * copies)
-        chosen = c.add(
-            "tokens, weighted", given, weights, bytes=e * hidden * copies, saves=(given,),
-            kind=_EXPERTS, back_scratch=e * hidden * copies,
+    if part.shared_gate:
+        weight = c.linear("shared expert's weight", source, hidden, 1, source_bytes, _EXPERTS)
+        shared = c.add(
+            "shared, weighted", shared, weight, bytes=e * hidden * t, saves=(shared,),
+            extra=(("shared expert's sigmoid", e * t),), kind=_EXPERTS,
+            back_scratch=e * hidden * t,
         )  # fmt: skip
-    else:
-        chosen = c.add(
-            "tokens by expert", source, bytes=source_bytes * hidden * copies, kind=_EXPERTS,
-            extra=(("order of tokens", 8 * copies),),
-        )  # fmt: skip
-        if source_bytes != e:
-            chosen = c.add("tokens by expert, as the experts", chosen, bytes=e * hidden * copies)
-    biases, made = "experts' biases by token", (2 if part.expert.gated else 1) * f * copies
-    if part.expert.bias:  # a copy for each token, which the program keeps until it makes the next
-        c.add(biases, bytes=e * made)
-    if part.expert.gated:
-        both = _stacked(c, "experts' gate and up", chosen, 2 * e * f * copies, 2 * matrix)
-        inner = _split_and_gated(c, part.expert.activation, both, f * copies, _EXPERTS, "experts' ")
-    else:
-        up = _stacked(c, "experts' up", chosen, e * f * copies, matrix)
-        inner = _active(c, part.expert.activation, up, f * copies, _EXPERTS, "experts' activated")
-    if part.expert.bias:
-        c.add("experts' biases of down by token", bytes=e * hidden * copies)
-        c.hold(biases)
-    down = _stacked(c, "experts' down", inner, e * hidden * copies, matrix)
-    c.hold(chosen)
-    if part.whole:
-        result = c.add("mixture", down, bytes=e * hidden * t)
-    else:
-        weighted = c.add(
-            "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
-            extra=(("weights of results", wide * copies),), kind=_EXPERTS,
-            back_scratch=(wide + wide - e) * hidden * copies,
-            back_casts=e * hidden * copies if wide != e else 0,
-        )  # fmt: skip
-        back = c.add("results by token", weighted, bytes=wide * hidden * copies)
-        summed = c.add("sum of experts", back, bytes=wide * hidden * t)
-        result = c.cast("mixture", summed, hidden, wide, source_bytes)
-    c.k, e = kernels, kernels.bytes
-    if part.shared is not None:
-        if not part.shared_gate:
-            shared = _mlp(c, part.shared, source, hidden, source_bytes, "shared ")
-        else:
-            weight = c.linear("shared expert's weight", source, hidden, 1, source_bytes, _EXPERTS)
-            shared = c.add(
-                "shared, weighted", shared, weight, bytes=e * hidden * t, saves=(shared,),
-                extra=(("shared expert's sigmoid", e * t),), kind=_EXPERTS,
-                back_scratch=e * hidden * t,
-            )  # fmt: skip
+    if shared:
         size = hidden * t * (e if part.whole else max(e, source_bytes))
         terms = c.term(result, size), c.term(shared, size)
         result = c.add("mixture and shared", *terms, bytes=size, passes=True)
     return result
+
+
+def _every_expert(
+    c: Chain, part: Mixture, source: str, weights: str, hidden: int, source_bytes: int
+) -> str:
+    """Append the products of all tokens, weighted, with all experts; return the last one's name."""
+    e, copies = c.k.bytes, part.experts * c.tokens
+    size = source_bytes * hidden * copies
+    given = c.add("tokens for each expert", source, bytes=size)
+    weighted = c.add(
+        "tokens, weighted", given, weights, bytes=size, saves=(given,), kind=_EXPERTS,
+        back_scratch=size,
+    )  # fmt: skip
+    own = weighted
+    if source_bytes != e:  # by autocast, which keeps it for the product alone
+        own = c.add("tokens, weighted, as the experts", weighted, bytes=e * hidden * copies)
+    inner = _inner(c, part, own, hidden, copies)
+    down = _stacked(c, "experts' down", inner, e * hidden * copies, _matrix(c, part, hidden))
+    c.hold(weighted)
+    return down
+
+
+def _chosen_experts(
+    c: Chain, part: Mixture, source: str, weights: str, hidden: int, source_bytes: int
+) -> str:
+    """Append the products of each token with the experts chosen for it, and the results' sum.
+
+    Backward, the gradients of weights per token are summed, and that of what is weighted is cast,
+    once both are there in the size and the type of the product (``validate_outputs``).
+    """
+    e, t = c.k.bytes, c.tokens
+    copies, wide = part.chosen * t, 4 if part.wide_scores else e
+    chosen = c.add(
+        "tokens by expert", source, bytes=source_bytes * hidden * copies, kind=_EXPERTS,
+        extra=(("order of tokens", 8 * copies),),
+    )  # fmt: skip
+    named = [chosen]  # by the program, until the results are summed
+    if source_bytes != e:
+        chosen = c.add("tokens by expert, as the experts", chosen, bytes=e * hidden * copies)
+    biases = "experts' biases by token"  # which live until those of the next product are made
+    if part.expert.bias:
+        width = (2 if part.expert.gated else 1) * part.expert.intermediate
+        c.add(biases, bytes=e * width * copies)
+    inner = _inner(c, part, chosen, hidden, copies)
+    if part.expert.bias:
+        named.append(c.add("experts' biases of down by token", bytes=e * hidden * copies))
+        c.hold(biases)
+    down = _stacked(c, "experts' down", inner, e * hidden * copies, _matrix(c, part, hidden))
+    named.append(down)
+    weighted = c.add(
+        "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
+        extra=(("weights of results", wide * copies),), kind=_EXPERTS,
+        back_scratch=(wide + wide - e) * hidden * copies,
+        back_casts=e * hidden * copies if wide != e else 0,
+    )  # fmt: skip
+    back = c.add("results by token", weighted, bytes=wide * hidden * copies)
+    summed = c.add("sum of experts", back, bytes=wide * hidden * t)
+    for name in named:
+        c.hold(name)
+    return c.cast("mixture", summed, hidden, wide, source_bytes)
+
+
+def _matrix(c: Chain, part: Mixture, hidden: int) -> int:
+    """Return the bytes of one matrix of all experts."""
+    return c.k.bytes * part.experts * part.expert.intermediate * hidden
+
+
+def _inner(c: Chain, part: Mixture, chosen: str, hidden: int, copies: Size) -> str:
+    """Append the experts' products up to what their last matrices multiply."""
+    width, matrix = part.expert.intermediate * copies, _matrix(c, part, hidden)
+    if part.expert.gated:
+        both = _stacked(c, "experts' gate and up", chosen, 2 * c.k.bytes * width, 2 * matrix)
+        return _split_and_gated(c, part.expert.activation, both, width, _EXPERTS, "experts' ")
+    up = _stacked(c, "experts' up", chosen, c.k.bytes * width, matrix)
+    return _active(c, part.expert.activation, up, width, _EXPERTS, "experts' activated")
 
 
 def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:

@@ -12,7 +12,7 @@ from consilico.sim.memory.entries import Size, ceil_div, least
 from consilico.sim.memory.mlp_operations import mlp
 from consilico.sim.memory.norm_operations import norm, normed_bytes
 
-__all__ = ["block_ops", "logits_of", "loss_ops"]
+__all__ = ["attention_weights", "block_ops", "logits_of", "loss_ops"]
 
 
 def block_ops(
@@ -61,8 +61,8 @@ def block_ops(
         result = mlp(c, block.mlp, source, h, source_bytes)
         if "input" in block.named:
             c.hold(source)
-        if weights := [op.makes for op in c.ops if op.makes.startswith("attention weights")]:
-            c.hold(weights[-1])  # the attention hands them back
+        if weights := attention_weights(c.ops):
+            c.hold(weights.makes)  # the attention hands them back
         return finished("mlp", result)
 
     if block.norms in ("shared", "parallel"):
@@ -90,6 +90,15 @@ def block_ops(
                 c.hold(name)
         added("x after mlp", middle, second)
     return c.ops
+
+
+def attention_weights(ops: Sequence[Op]) -> Op | None:
+    """Return the operation of a block that makes the attention weights which it hands back.
+
+    None: A kernel makes no such tensor.
+    """
+    found = [op for op in ops if op.makes.startswith("attention weights")]
+    return found[-1] if found else None
 
 
 def logits_of(arch: Architecture) -> str:

@@ -53,8 +53,9 @@ class _Step:
         last = {kind: block for block, kind in enumerate(pattern)}
         for block in range(layers) if self.every_block else sorted(last.values()):
             base = LiveTensors.joined(
-                self.act.kept(block), self.act.input(block), self.act.weight_copies(block),
-                self.act.mask(), self.act.gathered(1),
+                self.act.kept(block), self.act.input(block), self.act.embedded(block),
+                self.act.answered(block), self.act.weight_copies(block), self.act.mask(),
+                self.act.gathered(1),
             )  # fmt: skip
             for moment in self._telling(self.act.of(block).forward):
                 label = f"forward, block {block + 1} of {layers}: {moment.op}"

@@ -207,9 +207,11 @@ class TensorPlan:
         """Yield the parameters with how they are trained."""
         for parameter in self.arch.parameters():
             treatment = self._treatment(parameter)
+            if parameter.wide:
+                treatment = _in_float32(treatment)
             density = self.density if parameter.role in _MATRICES else 1.0
             dims = Dims.of(parameter, self.rank, density)
-            element = BITS[self.adapter if treatment.trains_factors else self.weight] // 8
+            element = BITS[self._trained_dtype(parameter, treatment)] // 8
             gradient = 0 if treatment.gradient is None else treatment.gradient(dims) * element
             yield TrainedParameter(
                 parameter=parameter,
@@ -360,7 +362,13 @@ class TensorPlan:
 
     def gradient_dtype(self, t: TrainedParameter) -> str:
         """Return the data type of a parameter's gradient when it is made."""
-        return self.adapter if t.treatment.trains_factors else self.weight
+        return self._trained_dtype(t.parameter, t.treatment)
+
+    def _trained_dtype(self, parameter: Parameter, treatment: Treatment) -> str:
+        """Return the data type of what is trained of a parameter: itself, or its adapter."""
+        if parameter.wide:
+            return "float32"
+        return self.adapter if treatment.trains_factors else self.weight
 
     def dtype_of(self, holding: Holding, dims: Dims | None = None) -> str:
         """Return the data type of a holding; the run chooses those of weights and states.
@@ -417,6 +425,13 @@ class TensorPlan:
     def _paged(self, elements: Size) -> bool:
         """Tell whether bitsandbytes puts a state in pages, which leave a GPU that is full."""
         return bool(self.run.paged and np.min(elements) >= _LEAST_PAGED)
+
+
+def _in_float32(treatment: Treatment) -> Treatment:
+    """Return a treatment whose holdings are float32 where the run would choose their type."""
+    chosen = ("weight", "state", "adapter", "adapter state")
+    holdings = (replace(h, dtype="float32") if h.dtype in chosen else h for h in treatment.holdings)
+    return replace(treatment, holdings=tuple(holdings))
 
 
 def _whole(size: Size) -> Size:

@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 # the libraries read these when they are imported
@@ -159,6 +160,7 @@ def _adapted(model: Any, run: TrainingRun) -> Any:
     """Freeze a model and give it peft's adapters."""
     _quiet_bitsandbytes()
     import peft
+    from peft.tuners.lora.layer import ParamWrapper
 
     if run.kbit_prepared:
         peft.prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
@@ -167,10 +169,20 @@ def _adapted(model: Any, run: TrainingRun) -> Any:
         task_type="CAUSAL_LM", target_modules=_targets(model, run.targets),
     )  # fmt: skip
     adapted = peft.get_peft_model(model, config, autocast_adapter_dtype=run.adapters == "float32")
+    for layer in adapted.modules():
+        # on CPUs peft multiplies 16-bit factors in float32, on GPUs as they are
+        if isinstance(layer, ParamWrapper) and layer.num_experts == 1:
+            layer.get_delta_weight = partial(_change, layer)
     if run.kbit_cast:
         for part in (model.get_input_embeddings(), model.get_output_embeddings()):
             part.to(torch.bfloat16)
     return adapted
+
+
+def _change(layer: Any, adapter: str) -> Any:
+    """Return what an adapter adds to a parameter of one matrix: the product of its factors."""
+    product = layer.lora_B[adapter].weight @ layer.lora_A[adapter].weight
+    return (product * layer.scaling[adapter]).to(layer.get_param().dtype)
 
 
 def _quiet_bitsandbytes() -> None:
