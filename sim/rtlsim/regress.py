@@ -8,10 +8,12 @@ a regression that was interrupted goes on where it stopped.
 """
 
 import contextlib
+import gc
 import shlex
 import signal
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -271,6 +273,8 @@ def _run(
     except Exception as error:  # one unit's mistake must not end the runs of the others
         ending = stop_of_error(error)
         problems = (" ".join(f"{type(error).__name__}: {error}".split()),)
+    if ending == "timed out":
+        _drop_unfinished()
     return RegressionRun(
         unit=job.unit,
         config=job.config,
@@ -306,6 +310,18 @@ def _limited(limit_s: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _drop_unfinished() -> None:
+    """Drop the components of a design whose elaboration was cut off.
+
+    Amaranth would warn of them later, in the middle of another run.
+    """
+    from amaranth.hdl import UnusedElaboratable
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        gc.collect()
 
 
 def _name(unit: Unit, config: Config) -> str:

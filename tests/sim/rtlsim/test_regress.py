@@ -1,10 +1,12 @@
 """A regression runs what it is asked for, and reports what went wrong as what it is."""
 
 import errno
+import gc
 import json
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from consilico.sim.rtlsim.hdl_coverage import hits_of, measured_hits, read_hits,
 from consilico.sim.rtlsim.points import Exemption
 from consilico.sim.rtlsim.regress import Regression, regress
 from consilico.sim.rtlsim.verify import Verification
-from consilico.sim.units.catalogue import find_unit, own_units
+from consilico.sim.units.catalogue import find_unit, own_units, verilog
 from consilico.sim.units.unit import Unit
 
 UNIT = "training/stochastic_round"
@@ -276,6 +278,29 @@ def test_a_run_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.endings == {"timed out": 1}
     assert found.runs[0].problems == ("it took more than 0.2 s",)
     assert found.seconds < 30
+
+
+def test_a_run_that_is_cut_off_while_it_is_elaborated_leaves_no_warnings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = []
+
+    def elaborate(unit: Unit, config: Config) -> str:
+        component = unit.component(config)
+        begun.append(unit.name)
+        time.sleep(30)
+        return str(component)
+
+    verilog(find_unit(UNIT), find_unit(UNIT).config())  # imports what the generator needs
+    monkeypatch.setattr("consilico.sim.rtlsim.regress.verilog", elaborate)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = regress(
+            [UNIT], configurations="default", simulators=["icarus"], jobs=1, limit_s=0.5
+        )
+        gc.collect()
+    assert (begun, found.endings) == ([UNIT], {"timed out": 1})
+    assert [str(each.message) for each in said] == []
 
 
 def test_runs_are_done_anew_unless_resumed(cache: Path) -> None:
