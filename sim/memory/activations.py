@@ -230,7 +230,7 @@ class Activations:
 
     def input(self, block: int) -> LiveTensors:
         """Return a block's input where nothing saves it: the program holds it meanwhile."""
-        saved = not self.recomputes and any(s.name == "x" for s in self.of(block).lives.saved)
+        saved = not self.recomputes and self._saves_input(block)
         return self._part(
             [] if saved else [("input of a block", "activations: block in work", self.x, 1)]
         )
@@ -248,7 +248,7 @@ class Activations:
             if arch.positions:
                 size = size + self.plan.kernels.residual_bytes * arch.hidden * self.plan.sequence
         else:
-            kept = self.recomputes or any(saved.name == "x" for saved in self.of(0).lives.saved)
+            kept = self.recomputes or self._saves_input(0)
             size = 0 if kept or block == 0 else self.x
         line = ("embedding", "activations: embedding", size, 1)
         return self._part([] if is_zero(size) else [line])
@@ -277,9 +277,12 @@ class Activations:
 
         It does where the residual stream is float32: a norm then has no copy of it to save.
         """
-        own = any(saved.name == "x" for saved in self.of(block).lives.saved)
         lines = [("x", "activations: checkpoints", self.x, 1)]
-        return self._part(lines if self.recomputes and not own else [])
+        return self._part(lines if self.recomputes and not self._saves_input(block) else [])
+
+    def _saves_input(self, block: int) -> bool:
+        """Tell whether operations of a block save the tensor that is its input."""
+        return any(saved.name == "x" for saved in self.of(block).lives.saved)
 
     def finished(self, blocks: int) -> LiveTensors:
         """Return what stays of the blocks that have run backward, until all of them have.

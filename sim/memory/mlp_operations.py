@@ -186,10 +186,9 @@ def _mixture(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: in
     if part.whole:
         down = _every_expert(c, part, source, weights, hidden, source_bytes)
         shared = run_shared()
-        # autocast sums in float32
-        size, e = part.experts * hidden * t, 4 if c.k.autocast else c.k.bytes
-        scratch = e * size if e != c.k.bytes else 0
-        result = c.add("mixture", down, bytes=e * hidden * t, scratch=scratch)
+        summed = 4 if c.k.autocast else c.k.bytes  # autocast sums in float32
+        copy = summed * part.experts * hidden * t if summed != c.k.bytes else 0
+        result = c.add("mixture", down, bytes=summed * hidden * t, scratch=copy)
     else:
         c.k = replace(kernels, bytes=kernels.residual_bytes, copies=False)
         result = _chosen_experts(c, part, source, weights, hidden, source_bytes)
@@ -224,8 +223,7 @@ def _every_expert(
     own = weighted
     if source_bytes != e:  # by autocast, which keeps it for the product alone
         own = c.add("tokens, weighted, as the experts", weighted, bytes=e * hidden * copies)
-    inner = _inner(c, part, own, hidden, copies)
-    down = _stacked(c, "experts' down", inner, e * hidden * copies, _matrix(c, part, hidden))
+    down, *_ = _experts(c, part, own, hidden, copies)
     c.hold(weighted)
     return down
 
@@ -244,19 +242,10 @@ def _chosen_experts(
         "tokens by expert", source, bytes=source_bytes * hidden * copies, kind=_EXPERTS,
         extra=(("order of tokens", 8 * copies),),
     )  # fmt: skip
-    named = [chosen]  # by the program, until the results are summed
+    own = chosen
     if source_bytes != e:
-        chosen = c.add("tokens by expert, as the experts", chosen, bytes=e * hidden * copies)
-    biases = "experts' biases by token"  # which live until those of the next product are made
-    if part.expert.bias:
-        width = (2 if part.expert.gated else 1) * part.expert.intermediate
-        c.add(biases, bytes=e * width * copies)
-    inner = _inner(c, part, chosen, hidden, copies)
-    if part.expert.bias:
-        named.append(c.add("experts' biases of down by token", bytes=e * hidden * copies))
-        c.hold(biases)
-    down = _stacked(c, "experts' down", inner, e * hidden * copies, _matrix(c, part, hidden))
-    named.append(down)
+        own = c.add("tokens by expert, as the experts", chosen, bytes=e * hidden * copies)
+    down, *biases = _experts(c, part, own, hidden, copies)
     weighted = c.add(
         "weighted results", down, weights, bytes=wide * hidden * copies, saves=(down,),
         extra=(("weights of results", wide * copies),), kind=_EXPERTS,
@@ -265,24 +254,32 @@ def _chosen_experts(
     )  # fmt: skip
     back = c.add("results by token", weighted, bytes=wide * hidden * copies)
     summed = c.add("sum of experts", back, bytes=wide * hidden * t)
-    for name in named:
+    for name in (chosen, *biases, down):  # which the program has names for until then
         c.hold(name)
     return c.cast("mixture", summed, hidden, wide, source_bytes)
 
 
-def _matrix(c: Chain, part: Mixture, hidden: int) -> int:
-    """Return the bytes of one matrix of all experts."""
-    return c.k.bytes * part.experts * part.expert.intermediate * hidden
+def _experts(c: Chain, part: Mixture, own: str, hidden: int, copies: Size) -> list[str]:
+    """Append the experts' products; return the last one's name, and that of its biases by token.
 
-
-def _inner(c: Chain, part: Mixture, chosen: str, hidden: int, copies: Size) -> str:
-    """Append the experts' products up to what their last matrices multiply."""
-    width, matrix = part.expert.intermediate * copies, _matrix(c, part, hidden)
-    if part.expert.gated:
-        both = _stacked(c, "experts' gate and up", chosen, 2 * c.k.bytes * width, 2 * matrix)
-        return _split_and_gated(c, part.expert.activation, both, width, _EXPERTS, "experts' ")
-    up = _stacked(c, "experts' up", chosen, c.k.bytes * width, matrix)
-    return _active(c, part.expert.activation, up, width, _EXPERTS, "experts' activated")
+    Biases are copied for each token. The program keeps a copy until the next one is made.
+    """
+    expert, e = part.expert, c.k.bytes
+    width, matrix = expert.intermediate * copies, e * part.experts * expert.intermediate * hidden
+    biases = "experts' biases by token"
+    if expert.bias:
+        c.add(biases, bytes=(2 if expert.gated else 1) * e * width)
+    if expert.gated:
+        both = _stacked(c, "experts' gate and up", own, 2 * e * width, 2 * matrix)
+        inner = _split_and_gated(c, expert.activation, both, width, _EXPERTS, "experts' ")
+    else:
+        up = _stacked(c, "experts' up", own, e * width, matrix)
+        inner = _active(c, expert.activation, up, width, _EXPERTS, "experts' activated")
+    more = []
+    if expert.bias:
+        more.append(c.add("experts' biases of down by token", bytes=e * hidden * copies))
+        c.hold(biases)
+    return [_stacked(c, "experts' down", inner, e * hidden * copies, matrix), *more]
 
 
 def _router(c: Chain, part: Mixture, source: str, hidden: int, source_bytes: int) -> str:
